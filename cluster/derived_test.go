@@ -41,8 +41,8 @@ func (d *deriver) derive(ctx context.Context) error {
 	}
 	buf := make([]byte, 1<<20)
 	for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		if strings.Contains(g, "synctest bubble") && strings.Contains(g, "context.(*cancelCtx).propagateCancel") {
-			d.t.Error("a goroutine waits for the end of a context's parent")
+		if strings.Contains(g, "synctest bubble") && strings.Contains(g, "created by context.(*cancelCtx).propagateCancel") {
+			d.t.Errorf("a goroutine waits for the end of a context's parent:\n%s", g)
 		}
 	}
 	return ctx.Err()
