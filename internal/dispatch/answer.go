@@ -64,8 +64,12 @@ func (c *Call) Leave(cause error) (o outcome.Outcome, ok bool) {
 	if old&bitStarted != 0 {
 		o = outcome.MaybeRan
 	}
-	c.settle(outcome.ContextError(cause, o), howOf(cause))
+	h := howOf(cause)
+	c.settle(outcome.ContextError(cause, o), h)
 	c.close()
+	if h == late {
+		watchOverrun(c)
+	}
 	return o, true
 }
 
@@ -105,6 +109,9 @@ func (c *Call) refuse(err *outcome.Error, h how) {
 			err = err.WithOutcome(outcome.MaybeRan)
 		}
 		c.conclude(old, nil, err, h)
+		if h == late {
+			watchOverrun(c)
+		}
 	}
 }
 

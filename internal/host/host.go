@@ -96,6 +96,7 @@ type Host struct {
 	idle    idler
 	backoff backoff // of keys that could not be activated
 	returns returns // of keys that were evicted
+	full    full    // mailboxes
 
 	mu      sync.RWMutex
 	shards  shardtable.Table[shard] // written with mu held

@@ -84,6 +84,7 @@ func (s *shard) delivered(c *cell, call Call, stop, runs bool, err error) *outco
 		if err == errStuck {
 			return outcome.Overloaded(retryStuck, "a hook of key %.64q takes too long", c.key)
 		}
+		s.host.full.note(c)
 		return outcome.Overloaded(retryMailbox, "the mailbox of key %.64q is full", c.key)
 	}
 	by := call.Waiting()

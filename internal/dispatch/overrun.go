@@ -1,0 +1,38 @@
+// A handler that goes on after its time is up
+
+package dispatch
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/sparse"
+)
+
+// heedTime is how long a handler may go on after its time is up before the log says so. Most handlers watch
+// their context, or the calls that they wait for do.
+const heedTime = 5 * time.Second
+
+// overrun is a call whose handler ran when its time was up. No goroutine can be ended from outside, so the
+// log names the entity that handles nothing else meanwhile: its callers are told of their deadlines only.
+type overrun struct {
+	node expiry.Node
+	c    *Call // not used again, because its time was up
+}
+
+// watchOverrun is called when a call's time was up, and its sender has been told.
+func watchOverrun(c *Call) {
+	if c.runs() {
+		o := &overrun{c: c}
+		c.sub.d.clock.Add(&o.node, o, expiry.Plus(expiry.Now(), heedTime))
+	}
+}
+
+// Expire implements [expiry.Expirer].
+func (o *overrun) Expire() {
+	if c := o.c; c.runs() {
+		c.sub.life.log.Warn("a handler goes on after its time is up: its entity handles no other message until it returns",
+			sparse.Entity(c.env.Kind, c.env.Shard, c.Key()), slog.String("type", c.env.Type), slog.Duration("late", heedTime))
+	}
+}
