@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,7 +117,7 @@ func TestOnceInACluster(t *testing.T) {
 					if got, err := send(take{0}, cluster.Once()); err != nil || got.Cents != 7 {
 						t.Errorf("%s: %+v, %v; want 7", kind, got, err)
 					}
-					if _, err := send(take{1}, cluster.WithID("order-1")); !errors.Is(err, cluster.ErrIDReused) || cluster.OutcomeOf(err) != cluster.NotStarted {
+					if _, err := send(take{1}, cluster.WithID("order-1")); !errors.Is(err, cluster.ErrIDReused) || cluster.OutcomeOf(err) != cluster.NotStarted || !strings.Contains(err.Error(), `ID "order-1"`) {
 						t.Errorf("%s: another command: %v", kind, err)
 					}
 				}

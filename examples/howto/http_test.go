@@ -20,10 +20,25 @@ import (
 
 // docs/howto/http.md
 
-// serve is a process's HTTP front, from its start to a planned end: when ctx or the node ends,
-// the front is not ready any more, goes on until balancers have seen that, and finishes what
-// it has begun. Only then do the keys move away.
-func serve(ctx context.Context, svc *clstr.Service, listener net.Listener, linger time.Duration) error {
+// serve is a process's HTTP front, from its start to a planned end. Until open has returned, it
+// answers 503. When ctx or the node ends, the front is not ready any more, goes on until balancers
+// have seen that, and finishes what it has begun. Only then do the keys move away.
+func serve(ctx context.Context, listener net.Listener, linger time.Duration, open func(context.Context) (*clstr.Service, error)) error {
+	var front atomic.Pointer[http.ServeMux]
+	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if mux := front.Load(); mux != nil {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "starts", http.StatusServiceUnavailable)
+	})}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }() // ends with Shutdown
+	svc, err := open(ctx)
+	if err != nil {
+		return errors.Join(err, server.Close())
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", svc.HealthHandler())
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -43,9 +58,7 @@ func serve(ctx context.Context, svc *clstr.Service, listener net.Listener, linge
 		}
 		fmt.Fprintln(w, total.Value)
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }() // ends with Shutdown
+	front.Store(mux)
 	select {
 	case <-ctx.Done():
 	case <-svc.Node().Ended(): // drained by an operator, or replaced by a newer process with its name
@@ -70,23 +83,29 @@ type process struct {
 func startProcess(t *testing.T, on clstr.Network, name string, db *table) *process {
 	timing := testkit.LiveTiming
 	timing.Lease = 20 * time.Second // no lease ends on a busy machine
-	svc, err := clstr.Open(t.Context(), clstr.Options{
-		Name: "howto", On: on, Entities: clstr.Host(meters(db)), Log: quiet, Shards: 32,
-		Node: cluster.NodeOptions{NodeID: name, Timing: timing},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	open := func(ctx context.Context) (*clstr.Service, error) {
+		return clstr.Open(ctx, clstr.Options{
+			Name: "howto", On: on, Entities: clstr.Host(meters(db)), Log: quiet, Shards: 32,
+			Node: cluster.NodeOptions{NodeID: name, Timing: timing},
+		})
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, svc, listener, 500*time.Millisecond) }() // ends with stop
+	go func() { ended <- serve(ctx, listener, 500*time.Millisecond, open) }() // ends with stop
 	p := &process{url: "http://" + listener.Addr().String(), wait: sync.OnceValue(func() error { return <-ended })}
 	p.stop = func() error { cancel(); return p.wait() }
 	t.Cleanup(func() { _ = p.stop() })
+	for range time.Tick(10 * time.Millisecond) { // its front answers while it opens
+		if ready, err := http.Get(p.url + "/readyz"); err != nil {
+			t.Fatal(err, p.wait())
+		} else if ready.Body.Close(); ready.StatusCode == http.StatusOK {
+			break
+		}
+	}
 	return p
 }
 
@@ -186,5 +205,36 @@ func TestFrontEndsWithItsNode(t *testing.T) {
 	}
 	if err == nil {
 		_ = res.Body.Close()
+	}
+}
+
+// A process takes its port before it opens the service. Its front answers from then on, and ends if the
+// service does not open.
+func TestFrontWhileItOpens(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken, goOn, ended := errors.New("no such service"), make(chan struct{}), make(chan error, 1)
+	go func() { // ends when open has failed
+		ended <- serve(t.Context(), listener, 0, func(context.Context) (*clstr.Service, error) { <-goOn; return nil, broken })
+	}()
+	defer http.DefaultClient.CloseIdleConnections()
+	for _, path := range []string{"/readyz", "/meters/m"} {
+		res, err := http.Get("http://" + listener.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") != "1" {
+			t.Errorf("%s: %s, Retry-After %q", path, res.Status, res.Header.Get("Retry-After"))
+		}
+		_ = res.Body.Close()
+	}
+	close(goOn)
+	if err := <-ended; !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("it listens still: %v", err)
 	}
 }

@@ -74,7 +74,7 @@ func (t try) isFirst() bool {
 		case begins:
 			return true
 		case v == command.Reused:
-			x.call.Fail(outcome.Errorf(outcome.ErrIDReused, "key %.64q knows it from another message", o.cell.key))
+			x.call.Fail(outcome.Errorf(outcome.ErrIDReused, "key %.64q knows ID %.64q from another message", o.cell.key, x.call.Message().ID))
 			return false
 		case open != nil:
 			x.call.NoEffect(true) // the next owner knows what has become of the first
