@@ -19,7 +19,7 @@ import (
 func waitsForParent() bool {
 	buf := make([]byte, 1<<20)
 	for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		if strings.Contains(g, "synctest bubble") && strings.Contains(g, "context.(*cancelCtx).propagateCancel") {
+		if strings.Contains(g, "synctest bubble") && strings.Contains(g, "created by context.(*cancelCtx).propagateCancel") {
 			return true
 		}
 	}
