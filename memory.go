@@ -4,7 +4,6 @@ package clstr
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/clstr-go/clstr/cluster"
@@ -74,12 +73,14 @@ type memLink struct {
 }
 
 // Request implements [cluster.ClientTransport].
-func (l *memLink) Request(ctx context.Context, env cluster.Envelope) (reply []byte, err error) {
-	err = l.during(ctx, func(ctx context.Context) error {
-		reply, err = l.Transport.Request(ctx, env)
-		return err
-	})
-	return reply, err
+func (l *memLink) Request(ctx context.Context, env cluster.Envelope) ([]byte, error) {
+	c, err := l.begin(ctx, env.Delivery)
+	if err != nil {
+		return nil, err
+	}
+	defer c.end()
+	reply, err := l.Transport.Request(c.open, env)
+	return reply, c.why(err)
 }
 
 // Backend returns what nodes and clients of this library use.
@@ -99,31 +100,18 @@ func (b memBackend) Sends(of transport.ClientTransport) bool { return of == b.li
 // Takes implements dispatch.Carrier.
 func (memBackend) Takes(uint32) bool { return true }
 
+// Prompt implements dispatch.Prompt.
+func (memBackend) Prompt() {}
+
 // Carry implements dispatch.Carrier.
 func (b memBackend) Carry(ctx context.Context, env cluster.Envelope, message plain.Value, want *plain.Type, lends bool) (data []byte, reply plain.Value, err error) {
-	err = b.link.during(ctx, func(ctx context.Context) error {
-		data, reply, err = b.Backend.(dispatch.Carrier).Carry(ctx, env, message, want, lends)
-		return err
-	})
-	return data, reply, err
-}
-
-// during makes a call that ends with this member.
-func (l *memLink) during(ctx context.Context, call func(context.Context) error) error {
-	if l.life.Err() != nil {
-		return errClosed()
+	c, err := b.link.begin(ctx, env.Delivery)
+	if err != nil {
+		return nil, reply, err
 	}
-	if dispatch.CallFrom(ctx) != nil { // of a handler, which ends before
-		return call(ctx)
-	}
-	open, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(l.life, cancel)()
-	err := call(open)
-	if o := outcome.Of(err); open.Err() != nil && ctx.Err() == nil && o != outcome.RanAndFailed && errors.Is(err, context.Canceled) {
-		return errClosed().WithOutcome(o)
-	}
-	return err
+	defer c.end()
+	data, reply, err = b.Backend.(dispatch.Carrier).Carry(c.open, env, message, want, lends)
+	return data, reply, c.why(err)
 }
 
 // Layout implements transport.LayoutTransport.

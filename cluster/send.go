@@ -1,4 +1,4 @@
-// A call: its deadline, how it is sent, and how its error names it
+// A call: how it is sent, and how its error names it
 
 package cluster
 
@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -18,14 +17,11 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// foreignGrace is how much longer than a TTL a call waits for a transport that does
-// not end it by itself.
-const foreignGrace = time.Second
-
 // caller sends the messages of a client.
 type caller struct {
 	transport ClientTransport
 	carrier   dispatch.Carrier // the transport, if messages may go as values; nil if all are bytes
+	prompt    bool             // the carrier bounds the wait for an acceptance
 	intercept Intercept
 	codec     string // of messages that choose none
 	known     known
@@ -51,6 +47,7 @@ func newCaller(opts ClientOptions) *caller {
 		c.poster, _ = s.(dispatch.Poster)
 		if opts.Intercept == nil && !opts.StrictReplies && opts.Codec == codec.JSON { // these look at bytes, and copies are JSON's
 			c.carrier, _ = s.(dispatch.Carrier)
+			_, c.prompt = s.(dispatch.Prompt)
 		}
 	}
 	c.keeps = c.poster == nil || opts.Intercept != nil
@@ -127,7 +124,7 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, opts 
 	if c.meter.calls != nil && m.delivery == transport.AwaitReply {
 		defer c.meter.observe(c.meter.begin(m.to.kind, m.typ))
 	}
-	ctx, cancel, byDefault := c.bounded(ctx, env)
+	ctx, cancel, byDefault := bounded(ctx, c, env)
 	if cancel != nil {
 		defer cancel()
 	}
@@ -176,6 +173,11 @@ func (c *caller) heard(m *message, err error) {
 func (c *caller) tryAgain(ctx context.Context, env *Envelope, m *message, by *mapping, err error, first, byDefault bool) (reply []byte, _ error) {
 	hasten(ctx, env) // the end may have begun meanwhile
 	c.heard(m, err)
+	if env.Delivery == transport.AwaitAccept && !dispatch.HasDeadline(ctx) { // the first try was bounded by itself, or was hastened
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, DefaultRequestTimeout)
+		defer cancel()
+	}
 	if c.retries.patience(err, first, m) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
 		reply, err = c.retries.again(ctx, by, *env, err, first, m)
 	}
@@ -210,45 +212,6 @@ func hasten(ctx context.Context, env *Envelope) {
 	if env.Delivery == transport.AwaitNothing && dispatch.AtAnEnd(ctx) {
 		env.Delivery = transport.AwaitAccept
 	}
-}
-
-// bounded gives a call without a deadline the default one. A request carries it
-// as its TTL, and the library's transports end the wait at that TTL without a timer in
-// the client. A notification outlives its sender, so only the wait for the ack
-// is bounded.
-func (c *caller) bounded(ctx context.Context, env *Envelope) (_ context.Context, cancel context.CancelFunc, byDefault bool) {
-	if env.Delivery == transport.AwaitNothing || dispatch.HasDeadline(ctx) {
-		return ctx, nil, false
-	}
-	wait := DefaultRequestTimeout
-	if env.Delivery == transport.AwaitReply {
-		if byDefault = env.TTLMs == 0; byDefault {
-			env.TTLMs = DefaultRequestTimeout.Milliseconds()
-		} else {
-			wait = env.TTL() + foreignGrace
-		}
-		if c.keepsTTL {
-			return ctx, nil, byDefault
-		}
-	}
-	ctx, cancel = context.WithTimeout(ctx, wait)
-	return ctx, cancel, byDefault
-}
-
-// ended returns the error of the caller's context if a TTL that carries the context's deadline has
-// ended: the caller has not set that TTL.
-func ended(ctx context.Context, err error, byDefault bool) error {
-	o := outcome.Of(err)
-	if !errors.Is(outer(err), ErrEnvelopeExpired) || o == RanAndFailed { // a handler's error may be of another call's TTL
-		return err
-	}
-	if cause := ctx.Err(); cause != nil {
-		return outcome.ContextError(cause, o)
-	}
-	if byDefault {
-		return outcome.ContextError(context.DeadlineExceeded, o)
-	}
-	return err
 }
 
 // conclude counts a call, and adds to its error what was called.

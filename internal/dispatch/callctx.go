@@ -18,6 +18,16 @@ func CallFrom(ctx context.Context) *Call {
 	return c
 }
 
+// OfCall reports whether ctx belongs to a call, as [CallFrom] does. The call may be used again.
+func OfCall(ctx context.Context) bool {
+	if !turn.Inside(ctx) {
+		return false
+	}
+	c := lend(ctx)
+	c.giveBack()
+	return c.Call != nil
+}
+
 // lent is the call that a context belongs to, until it is given back. Meanwhile the call is not used again.
 type lent struct {
 	*Call            // nil outside a handler

@@ -25,6 +25,10 @@ type Carrier interface {
 	Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type, lends bool) (data []byte, reply plain.Value, err error)
 }
 
+// Prompt is implemented by carriers that nearly always know at once whether a notification is accepted. If ctx has no deadline, their
+// Carry waits [DefaultRequestTimeout] for the acceptance.
+type Prompt interface{ Prompt() }
+
 // cargo is the message of a local call as a value, and its reply if that is a value too.
 type cargo struct {
 	message plain.Value // none for a message that is bytes

@@ -136,6 +136,11 @@ func (s *Sub) Carry(ctx context.Context, env *transport.Envelope, message plain.
 		return nil, reply, nil
 	}
 	if !l.told() {
+		if env.Delivery == transport.AwaitAccept && !HasDeadline(ctx) { // see Prompt
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, DefaultRequestTimeout)
+			defer cancel()
+		}
 		err = l.await(ctx, &w)
 	}
 	if data, err = l.ended(ctx, w, err); err == nil {

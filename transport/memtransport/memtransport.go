@@ -167,6 +167,9 @@ func (t backend) Post(ctx context.Context, env *transport.Envelope, _ dispatch.O
 	return s.Post(ctx, env, until, to)
 }
 
+// Prompt implements [dispatch.Prompt].
+func (t backend) Prompt() {}
+
 // Takes implements [dispatch.Carrier].
 func (t backend) Takes(uint32) bool { return true }
 
