@@ -39,6 +39,26 @@ func (w *world) spoilMember() {
 	w.spoiled++
 	key := keys[w.rng.IntN(len(keys))]
 	value := []byte(`{"state":7}`)
+	if m, err := record.Decode[record.Member](s.records[key].Value); w.f.nonsense && err == nil && w.chance(0.7) {
+		switch w.rng.IntN(7) { // no lease: one that is no length counts as a day
+		case 0:
+			m.Weight = 1e300
+		case 1:
+			m.Weight = -7
+		case 2:
+			m.Counter = 1<<64 - 1
+		case 3:
+			m.Born = 1<<64 - 1
+		case 4:
+			m.Seen = 1<<64 - 1
+		case 5:
+			m.Leaves = 1<<64 - 1
+		case 6:
+			m.Layout = "ffff"
+		}
+		s.write(Write{Key: key, Rev: s.records[key].Rev, Value: record.Encode(m)})
+		return
+	}
 	switch {
 	case w.chance(0.4):
 		value = nil

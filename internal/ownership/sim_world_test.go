@@ -27,6 +27,7 @@ type faults struct {
 	zombies    float64 // messages that take up to half a minute
 	losses     bool    // the store is wiped, and restored from backups, in place of the nemesis
 	vandals    bool    // records of shards are removed, and those of shards and members overwritten
+	nonsense   bool    // records of members are readable, and say what no node says
 	nemesis    bool    // crashes, pauses, partitions, outages of the store, joins and leaves
 	noise      time.Duration
 	end        time.Duration

@@ -219,10 +219,11 @@ func TestSimulation(t *testing.T) {
 }
 
 // TestVandals: records of shards are removed, and those of shards and members
-// overwritten, beside all else. No epoch is used twice, no shard is served twice, and all
+// overwritten, also with nonsense that can be read, beside all else. No epoch is used twice, no shard is served twice, and all
 // are served in the end.
 func TestVandals(t *testing.T) {
 	f := vandals()
+	f.nonsense = true
 	bad, first, seed, sum := forSeeds(*from, *seeds, f)
 	t.Logf("%d seeds from %d: %d records of shards and %d of members were spoiled; %v", *seeds, *from, sum.vandalized, sum.spoiled, sum)
 	if bad > 0 {
