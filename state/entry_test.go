@@ -69,7 +69,7 @@ spilled [{"id":"aQ==","sum":"cw=="}]
 
 // Refused knows the errors after which surely nothing was stored.
 func TestRefused(t *testing.T) {
-	for _, err := range []error{state.ErrDeposed, state.ErrFull, state.ErrTooLarge, state.ErrInvalid, state.ErrClosed, state.ErrOtherCluster, state.ErrOtherLayout} {
+	for _, err := range []error{state.ErrDeposed, state.ErrFull, state.ErrTooLarge, state.ErrInvalid, state.ErrRejected, state.ErrClosed, state.ErrOtherCluster, state.ErrOtherLayout} {
 		if !state.Refused(fmt.Errorf("wrapped: %w", err)) {
 			t.Errorf("%v leaves a doubt", err)
 		}

@@ -24,6 +24,10 @@ var (
 	ErrTooLarge = errors.New("too large to be stored")
 	// ErrInvalid: the change breaks a rule of its types; the message says which. Nothing was stored.
 	ErrInvalid = errors.New("invalid change")
+	// ErrRejected: the store does not take this change, and would not take it later either. Nothing was stored. A store returns
+	// it for a change that breaks a rule of its own. A node says it of a change with which the store has failed for about 10 s,
+	// although it answers other questions; the text has the store's last error.
+	ErrRejected = errors.New("the store of state rejects the change")
 	// ErrClosed: the store was closed before the call. Nothing was stored.
 	ErrClosed = errors.New("the store of state is closed")
 	// ErrSetBack: the store shows an older state than it did, and goes on doing so: an older copy
@@ -37,7 +41,7 @@ var (
 // Refused reports whether an error of a commit proves that nothing was stored.
 // After any other error the change may have been stored.
 func Refused(err error) bool {
-	for _, sure := range []error{ErrDeposed, ErrOtherCluster, ErrOtherLayout, ErrFull, ErrTooLarge, ErrInvalid, ErrClosed} {
+	for _, sure := range []error{ErrDeposed, ErrOtherCluster, ErrOtherLayout, ErrFull, ErrTooLarge, ErrInvalid, ErrRejected, ErrClosed} {
 		if errors.Is(err, sure) {
 			return true
 		}

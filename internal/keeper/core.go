@@ -4,6 +4,7 @@ package keeper
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/clstr-go/clstr/state"
 )
@@ -43,6 +44,7 @@ type core struct {
 	looks int    // that are under way
 	paces int    // tries in a row that failed
 	cause *op    // the last change that began a doubt; nil once it is decided
+	given givenUp
 
 	effects []effect
 }
@@ -156,7 +158,7 @@ func (c *core) doubt(o *op, err error) {
 	c.status = settling
 	if waits := o != nil && c.cause != nil; o != nil {
 		if c.cause = o; waits {
-			c.fail(inDoubt(err))
+			c.fail(inDoubt(fmt.Errorf("a change of kind %q, key %.64q: %w", o.kind, o.key, err)))
 			return
 		}
 	}
@@ -173,8 +175,13 @@ func (c *core) committed(o *op, try uint64, rev state.Rev, err error) {
 		c.answer(o, rev, nil)
 	case errors.Is(err, state.ErrDeposed) && c.status != lost:
 		// By another owner, or by this one's own move. A further move tells.
-		c.hold(o)
-		if *o.token == c.token {
+		if *o.token != c.token {
+			c.hold(o)
+		} else if c.given.failed(o, err); c.given.due(o) {
+			c.giveUp(o)
+			c.doubt(nil, nil)
+		} else {
+			c.hold(o)
 			c.doubt(o, err)
 		}
 	case state.Refused(err):
@@ -183,6 +190,7 @@ func (c *core) committed(o *op, try uint64, rev state.Rev, err error) {
 		c.answer(o, 0, inDoubt(err))
 	default:
 		o.doubt = true
+		c.given.failed(o, err)
 		c.doubt(o, err)
 	}
 	c.settle()
@@ -203,6 +211,8 @@ func (c *core) looked(o *op, t state.Token, there bool, rev state.Rev, err error
 		}
 	case there:
 		c.answer(o, rev, nil)
+	case c.given.due(o):
+		c.giveUp(o)
 	default:
 		c.hold(o)
 	}

@@ -33,6 +33,11 @@ type (
 	}
 	// pause asks for a call of again after a while, which is longer after more failures in a row.
 	pause struct{ failed int }
+	// poison tells that a change was given up, because the store never takes it.
+	poison struct {
+		kind, key string
+		err       error
+	}
 	// gone tells that the shard has another owner.
 	gone struct{ err error }
 	// moved tells that readers may look again.
@@ -44,5 +49,6 @@ func (send) effect()   {}
 func (look) effect()   {}
 func (answer) effect() {}
 func (pause) effect()  {}
+func (poison) effect() {}
 func (gone) effect()   {}
 func (moved) effect()  {}

@@ -156,6 +156,7 @@ func (c *core) answer(o *op, rev state.Rev, err error) {
 	}
 	o.out = false
 	c.ops.remove(o)
+	c.given.ended(o, err)
 	c.do(answer{o.done, rev, err})
 }
 

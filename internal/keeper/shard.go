@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -137,6 +138,8 @@ func (s *shard) carryOut(e effect) {
 		s.timer = time.AfterFunc(backOff(e.failed), func() { s.tell((*core).again) })
 		s.mu.Unlock()
 		s.opts.Trouble(s.core.shard, why)
+	case poison:
+		s.opts.Log.Error("the store of state fails with each try of a change: the change is given up, and other keys of the shard go on", sparse.Entity(e.kind, s.core.shard, e.key), slog.Any("error", e.err))
 	case gone:
 		s.opts.Lost(s.core.shard, s.core.owner, e.err)
 	case moved:

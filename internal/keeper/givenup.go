@@ -1,0 +1,71 @@
+// Changes that the store never takes, although it moves its fences and answers reads
+
+package keeper
+
+import (
+	"fmt"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// givenUp knows how often the store has failed with each change, and the keys whose changes were given up. Only a change that is
+// surely not stored is given up: the fence has been moved since its last try, and a look has not found it. Without that end
+// one change would hold up its whole shard for as long as its key lives.
+type givenUp struct {
+	tries map[*op]*tries
+	keys  map[[2]string]struct{} // by kind and key: the store has never taken a change of theirs since
+}
+
+// tries are those of one change, all of which have failed.
+type tries struct {
+	n    int
+	last error
+}
+
+// mostGivenUp bounds the keys that are remembered.
+const mostGivenUp = 256
+
+// failed counts a try.
+func (g *givenUp) failed(o *op, err error) {
+	t := g.tries[o]
+	if t == nil {
+		t = new(tries)
+		if g.tries == nil {
+			g.tries = map[*op]*tries{}
+		}
+		g.tries[o] = t
+	}
+	t.n++
+	t.last = err
+}
+
+// due reports whether a change that is not stored is to be given up: its tries have taken as long as reads wait for a store,
+// or a change of its key was given up before. An entity that keeps its state in memory tries again.
+func (g *givenUp) due(o *op) bool {
+	t := g.tries[o]
+	if t == nil {
+		return false
+	}
+	_, again := g.keys[[2]string{o.kind, o.key}]
+	return again || t.n > soonTries
+}
+
+// ended forgets a change that was answered.
+func (g *givenUp) ended(o *op, err error) {
+	delete(g.tries, o)
+	if err == nil && len(g.keys) > 0 {
+		delete(g.keys, [2]string{o.kind, o.key})
+	}
+}
+
+// giveUp answers a change that is not stored and never will be.
+func (c *core) giveUp(o *op) {
+	t, g := c.given.tries[o], &c.given
+	if g.keys == nil || len(g.keys) >= mostGivenUp {
+		g.keys = map[[2]string]struct{}{}
+	}
+	g.keys[[2]string{o.kind, o.key}] = struct{}{}
+	err := fmt.Errorf("%w: it has failed with each of %d tries: %v", state.ErrRejected, t.n, t.last)
+	c.do(poison{o.kind, o.key, err})
+	c.answer(o, 0, err)
+}
