@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"strings"
 	"time"
 )
 
@@ -49,6 +51,25 @@ func apart(f func()) (how string) {
 	<-over
 	return how
 }
+
+// Inside reports whether code of an application calls, on the goroutine that [Apart], [Ask] or a logger of [New] has made for it.
+// The library waits there for that code, so the code must not wait for the end of what has called it. Inside looks at
+// the stack: it costs those that ask, and not the calls.
+func Inside() bool {
+	var frames [256]uintptr
+	n := runtime.Callers(2, frames[:]) // the last ones are those of the goroutine's beginning
+	for frames := runtime.CallersFrames(frames[:n]); ; {
+		f, more := frames.Next()
+		if strings.HasPrefix(f.Function, here) {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
+const here = "github.com/clstr-go/clstr/internal/sparse."
 
 // Patience is how long [Ask] waits for code that goes on although its context has ended.
 const Patience = 2 * time.Second
