@@ -189,8 +189,8 @@ func (c *core) committed(o *op, try uint64, rev state.Rev, err error) {
 	case c.status == lost:
 		c.answer(o, 0, inDoubt(err))
 	default:
-		o.doubt = true
 		c.given.failed(o, err)
+		o.doubt = true
 		c.doubt(o, err)
 	}
 	c.settle()

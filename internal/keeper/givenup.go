@@ -2,12 +2,6 @@
 
 package keeper
 
-import (
-	"fmt"
-
-	"github.com/clstr-go/clstr/state"
-)
-
 // givenUp knows how often the store has failed with each change, and the keys whose changes were given up. Only a change that is
 // surely not stored is given up: the fence has been moved since its last try, and a look has not found it. Without that end
 // one change would hold up its whole shard for as long as its key lives.
@@ -56,16 +50,4 @@ func (g *givenUp) ended(o *op, err error) {
 	if err == nil && len(g.keys) > 0 {
 		delete(g.keys, [2]string{o.kind, o.key})
 	}
-}
-
-// giveUp answers a change that is not stored and never will be.
-func (c *core) giveUp(o *op) {
-	t, g := c.given.tries[o], &c.given
-	if g.keys == nil || len(g.keys) >= mostGivenUp {
-		g.keys = map[[2]string]struct{}{}
-	}
-	g.keys[[2]string{o.kind, o.key}] = struct{}{}
-	err := fmt.Errorf("%w: it has failed with each of %d tries: %v", state.ErrRejected, t.n, t.last)
-	c.do(poison{o.kind, o.key, err})
-	c.answer(o, 0, err)
 }

@@ -3,6 +3,7 @@
 package keeper
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -173,4 +174,16 @@ func (c *core) ended(o *op) {
 		o.looking = false
 		c.looks--
 	}
+}
+
+// giveUp answers a change that is not stored and never will be.
+func (c *core) giveUp(o *op) {
+	t, g := c.given.tries[o], &c.given
+	if g.keys == nil || len(g.keys) >= mostGivenUp {
+		g.keys = map[[2]string]struct{}{}
+	}
+	g.keys[[2]string{o.kind, o.key}] = struct{}{}
+	err := fmt.Errorf("%w: it has failed with each of %d tries: %v", state.ErrRejected, t.n, t.last)
+	c.do(poison{o.kind, o.key, err})
+	c.answer(o, 0, err)
 }
