@@ -13,9 +13,9 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// memCall is a call of a member. The call of a handler ends before the member does, any other ends with it.
+// memCall is a call of a member. A handler's call ends before the member does. Any other call ends with the member at the latest.
 type memCall struct {
-	open   context.Context // which the call is made with
+	open   context.Context // the call is made with it
 	caller context.Context // nil for a handler's
 	both   bothEnds        // of a request
 	late   *lateEnds       // of a notification
@@ -50,7 +50,7 @@ func (c *memCall) end() {
 	}
 }
 
-// why returns the error of a call that has failed with err: that the member has ended, if that is why.
+// why returns the error of a call that has failed with err. If the call has failed because the member has ended, the error says so.
 func (c *memCall) why(err error) error {
 	if err == nil || c.caller == nil || c.open.Err() == nil || c.caller.Err() != nil || !errors.Is(err, context.Canceled) {
 		return err
@@ -73,8 +73,8 @@ func endsOf(caller, life context.Context) bothEnds {
 	return bothEnds{ctx, cancel, context.AfterFunc(life, cancel)}
 }
 
-// lateEnds is such a context for a notification. Few notifications wait, so what waits for both ends is made when it is first asked
-// for.
+// lateEnds is such a context for a notification. Few notifications wait, so the context that waits for both ends is made when Done is
+// first called.
 type lateEnds struct {
 	context.Context                 // the caller's
 	life            context.Context // the member's

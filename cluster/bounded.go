@@ -19,7 +19,7 @@ const foreignGrace = time.Second
 // bounded gives a call without a deadline the default one. A request carries it
 // as its TTL, and the library's transports end the wait at that TTL without a timer in
 // the client. A notification outlives its sender, so only the wait for the ack
-// is bounded. A carrier that is prompt bounds that by itself, because nearly no notification waits.
+// is bounded. A carrier that is a [dispatch.Prompt] bounds this wait itself, because nearly no notification waits.
 func bounded(ctx context.Context, c *caller, env *Envelope) (_ context.Context, cancel context.CancelFunc, byDefault bool) {
 	if env.Delivery == transport.AwaitNothing || env.Delivery == transport.AwaitAccept && c.prompt || dispatch.HasDeadline(ctx) {
 		return ctx, nil, false

@@ -32,7 +32,7 @@ func (d *drainLog) look() {
 	}
 	now := time.Now()
 	switch {
-	case !leaves && !part.Leaving: // or it joins again
+	case !leaves && !part.Leaving: // it does not drain, or joins again
 		d.began = time.Time{}
 		return
 	case d.began.IsZero():

@@ -231,8 +231,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// look begins to look at the node's health now and then, until stop, and calls also then. ctx ends when
-// the node is asked to leave.
+// look begins to look at the node's health now and then, until stop, and calls also each time. ctx ends
+// when the node is asked to leave.
 func (v *vitals) look(ctx context.Context, also func()) (stop func()) {
 	v.set(func(v *vitals) { v.begun, v.asked = true, ctx })
 	over := make(chan struct{})

@@ -145,10 +145,10 @@ type EntityMetrics interface {
 }
 
 // HandlerLoad returns what counts against MaxConcurrentHandlers of a transport at this moment: how many handlers and hooks run, and
-// how many wait because that many run already. A handler that waits for another key, with its own context, counts as neither; one that
-// has its answer may have to wait again. Nodes on one transport share its limit. ok is false if the transport is not one of this
-// library, and does not embed one. HandlerLoad costs the calls nothing, so a metric may ask whenever it is read, as
-// prommetrics.RegisterTransport does.
+// how many wait because as many as allowed run already. A handler that waits for another key, with its own context, counts as neither.
+// When it has the answer, it may have to wait for a place, and then counts as waiting. Nodes on one transport share its limit. ok is
+// false if the transport is not one of this library, and does not embed one. HandlerLoad costs the calls nothing, so a metric may call
+// it whenever the metric is read, as prommetrics.RegisterTransport does.
 func HandlerLoad(t Transport) (running, waiting int, ok bool) {
 	if d := dispatch.DispatcherOf(t); d != nil {
 		running, waiting = d.HandlerLoad()

@@ -21,9 +21,10 @@ import (
 // The node runs until stop is called. stop ends the node as the end of Run's context does, waits
 // for the node, and returns Run's error. A second call waits for the first. If a handler or hook
 // of this node, or of another node on its transport value, calls stop, stop does nothing and
-// returns [ErrFromHandler]. The same holds for a log handler, a method of the metrics and one of a store, because the node waits for them.
-// To end the node from one of these, call stop on a goroutine of its own. If such a handler waits for a goroutine that calls stop, stop
-// gives up after a while. A node that ends by itself closes [Node.Ended].
+// returns [ErrFromHandler]. If such a handler waits for a goroutine that calls stop, stop gives up
+// after a while. A log handler, a method of the metrics and a method of a store get [ErrFromHandler],
+// too, because the node waits for them: call stop on a goroutine that they do not wait for. A node
+// that ends by itself closes [Node.Ended].
 func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 			return outcome.Errorf(ErrFromHandler, "stop of node %s was called by a handler that runs on the node's transport, and would wait for that handler: call it from a goroutine that the handler does not wait for", n.opts.NodeID)
 		}
 		if sparse.Inside() {
-			return outcome.Errorf(ErrFromHandler, "stop of node %s was called by a log handler, a metric or a store, and the node waits for that: call it from a goroutine of its own", n.opts.NodeID)
+			return outcome.Errorf(ErrFromHandler, "stop of node %s was called by a log handler, a metric or a store, and the node waits for that code: call stop from a goroutine that the code does not wait for", n.opts.NodeID)
 		}
 		end()
 		if life != nil {

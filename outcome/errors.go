@@ -76,7 +76,8 @@ var (
 	// pending calls). Nothing ran; [RetryAfter] gives a hint.
 	ErrOverloaded = sentinel("overloaded", NotStarted, "overloaded")
 	// ErrFromHandler: a handler or a hook has made a call that ends its own transport or
-	// node, or that waits for a drain of it. The call would wait for itself, so nothing was
+	// node, or that waits for a drain of it. Or a log handler, a metric or a store has called
+	// the stop of its own node. The call would wait for itself, so nothing was
 	// done. Make the call from another goroutine that the handler does not wait for. The
 	// library cannot see whether the handler waits for that goroutine. If it does, the call
 	// gives up as for a handler that ignores the end of its context, or after 35 s if
@@ -109,8 +110,9 @@ var (
 	// ErrBadOption: an option is missing or out of range; the message names it
 	// and what is allowed.
 	ErrBadOption = sentinel("bad_option", NotSent, "bad option")
-	// ErrNotStored: the store does not take the entity's state: it is full, or the state is
-	// over the limit or does not marshal. The method ran, and nothing of it was kept.
+	// ErrNotStored: the store does not take the entity's state: the store is full, the state is
+	// over the limit or does not marshal, the key is too long for the database, or the store has
+	// failed with this change for about 10 s. The method ran, and nothing of it was kept.
 	ErrNotStored = sentinel("not_stored", RanAndFailed, "the state was not stored")
 	// ErrBadState: the entity's stored state cannot be read: something else wrote it, a newer
 	// version of the program did, or its Upgrade failed. The message names the record. Nothing

@@ -25,8 +25,8 @@ var (
 	// ErrInvalid: the change breaks a rule of its types; the message says which. Nothing was stored.
 	ErrInvalid = errors.New("invalid change")
 	// ErrRejected: the store does not take this change, and would not take it later either. Nothing was stored. A store returns
-	// it for a change that breaks a rule of its own. A node says it of a change with which the store has failed for about 10 s,
-	// although it answers other questions; the text has the store's last error.
+	// it for a change that breaks a rule of the store's own. A node ends a change with it if the store has failed with the change for
+	// about 10 s, although the store answers other questions. Then the text has the store's last error.
 	ErrRejected = errors.New("the store of state rejects the change")
 	// ErrClosed: the store was closed before the call. Nothing was stored.
 	ErrClosed = errors.New("the store of state is closed")

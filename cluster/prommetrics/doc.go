@@ -24,7 +24,7 @@
 //	refused_calls_total         counter    code                   calls that a node refused
 //	failed_notifications_total  counter    code                   notifications that failed after they were accepted
 //	handlers_running            gauge                             handlers and hooks that count against MaxConcurrentHandlers: see [RegisterTransport]
-//	handlers_waiting            gauge                             handlers and hooks that wait because that many run: see [RegisterTransport]
+//	handlers_waiting            gauge                             handlers and hooks that wait because MaxConcurrentHandlers run: see [RegisterTransport]
 //	missed_notifications_total  counter                           notifications without an acknowledgement that reached no node: see [RegisterTransport]
 //	dropped_messages_total      counter                           messages that came over NATS faster than this end took them: see [RegisterTransport]
 //	undecodable_packets_total   counter                           packets that did not decode: see [RegisterTransport]

@@ -50,7 +50,7 @@ func (p *Parcel) Lodge(c *actor.Context, m Lodge) (Parcel, error) {
 }
 
 // Wake may come early or twice, so it looks at the clock and the state. What it does is stored
-// before the alarm is cleared. Until then it comes again.
+// before the alarm is cleared. Until that, Wake comes again.
 func (p *Parcel) Wake(c *actor.Context, _ Wake) error {
 	if time.Now().Before(p.Until) {
 		return nil
@@ -83,7 +83,7 @@ func (a *Alarms) Ring(c *actor.Context, _ Ring) error {
 	return nil
 }
 
-const lists = 16 // of alarms, each with up to 1,000 or so
+const lists = 16 // of alarms: enough for some 10,000 alarms
 
 // alarmOf is the list that has the alarm of the entity.
 func alarmOf(c *actor.Context) *cluster.ScopedClient {

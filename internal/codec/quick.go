@@ -17,8 +17,8 @@ import (
 )
 
 // decodeJSON is json.Unmarshal in a third of the time, with the same results. Types that
-// the two might decode differently go to encoding/json, and so does a text that the quick one refuses. One difference is left: in a time
-// the quick one takes escaped characters.
+// the two might decode differently go to encoding/json, and so does a text that the quick one refuses. One difference is left: the quick
+// one takes a time.Time whose text has escaped characters.
 // fresh says that the target is zero, and that only the caller has it, so no code sees what a refused text has left there.
 func decodeJSON(data []byte, target any, fresh bool) error {
 	t := reflect.TypeOf(target)

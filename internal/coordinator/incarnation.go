@@ -183,8 +183,8 @@ func (in *incarnation) gaveUp() (err error) {
 
 // leaveIfDeaf leaves when requests have not reached the node for the length of a lease, because it
 // must not hold shards that it cannot serve. A node without a connection joins again later. A node
-// that may not subscribe ends. A node that does not reach its store either could tell nobody: it
-// keeps its shards, without a lease, because the server that carries both may be away for all nodes.
+// that may not subscribe ends. A node that does not reach its store either keeps its shards, without a lease:
+// it could not hand them over, and the server that carries both may be away for all nodes.
 func (in *incarnation) leaveIfDeaf() {
 	if in.leaving.Load() || in.gone != nil {
 		return

@@ -66,7 +66,7 @@ const (
 // turns that wait for it.
 type weight struct {
 	turns
-	bytes int64 // while it is in flight. Atomic, but in code that alone knows the call
+	bytes int64 // while it is in flight. Atomic, except where no other code knows the call
 }
 
 // size is the memory of its node that the call holds, beyond what every call holds. The

@@ -26,7 +26,7 @@ type Carrier interface {
 }
 
 // Prompt is implemented by carriers that nearly always know at once whether a notification is accepted. If ctx has no deadline, their
-// Carry waits [DefaultRequestTimeout] for the acceptance.
+// Carry waits for the acceptance for [DefaultRequestTimeout] at most.
 type Prompt interface{ Prompt() }
 
 // cargo is the message of a local call as a value, and its reply if that is a value too.

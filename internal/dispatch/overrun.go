@@ -15,13 +15,13 @@ import (
 const heedTime = 5 * time.Second
 
 // overrun is a call whose handler ran when its time was up. No goroutine can be ended from outside, so the
-// log names the entity that handles nothing else meanwhile: its callers are told of their deadlines only.
+// log names the entity, which handles nothing else meanwhile: its callers learn only that their deadlines have passed.
 type overrun struct {
 	node expiry.Node
 	c    *Call // not used again, because its time was up
 }
 
-// watchOverrun is called when a call's time was up, and its sender has been told.
+// watchOverrun is called when a call's time is up, and its sender has been told.
 func watchOverrun(c *Call) {
 	if c.runs() {
 		o := &overrun{c: c}

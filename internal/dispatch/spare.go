@@ -39,24 +39,24 @@ func EndLast(c *Call) {
 	c.End()
 }
 
-// alone has the bits that a notification has while its handler runs, if its sender has left and nothing but the handler has come to
-// the call since. It may have those of maybeAlone, too.
+// alone has the bits that a notification has while its handler runs, if its sender has left and no code but the handler has got hold of
+// the call since. The notification may have the bits of maybeAlone, too.
 const (
 	alone      = bitStarted | bitReplied | bitLeft
 	maybeAlone = bitTaken | bitTold | bitFar | bitByReturn | bitBuffer
 )
 
-// IsAlone reports whether the call is a notification that EndAlone may end. It is for the receiver, when the handler has returned
+// IsAlone reports whether the call is a notification that EndAlone may end. The receiver calls it when the handler has returned
 // without an error and has not answered.
 func IsAlone(c *Call) bool {
 	return c.bits.Load()&^maybeAlone == alone && !c.AwaitsReply() && c.fn == nil && c.home != nil && len(c.env.Headers) == 0 && c.env.ID == ""
 }
 
-// Past returns the subscription that stands in for a call which EndAlone ends.
+// Past returns the subscription that stands in for a call that EndAlone ends.
 func Past(c *Call) *Sub { return c.sub }
 
-// EndAlone is Reply and EndLast in one step, for a notification that was quiet. The receiver keeps nothing of the call. If anything
-// has come to the call since, EndAlone does nothing and returns false.
+// EndAlone is Reply and EndLast in one step, for a notification for which IsAlone has returned true. The receiver keeps nothing of the
+// call. If other code has got hold of the call since, EndAlone does nothing and returns false.
 func EndAlone(c *Call) bool {
 	old := c.bits.Load()
 	if old&^maybeAlone != alone || !c.bits.CompareAndSwap(old, old|bitAnswered|bitClosed|bitEnded|bitLast) {
@@ -68,8 +68,8 @@ func EndAlone(c *Call) bool {
 	return true
 }
 
-// acceptAndPart is tell and [Part] in one step, for the sender of a notification in this process. It returns false if the call has an
-// answer already, or is not to be used again: then it does nothing.
+// acceptAndPart is tell and [Part] in one step, for the sender of a notification in this process. If the call has an answer already, or
+// is not to be used again, acceptAndPart does nothing and returns false.
 func acceptAndPart(c *Call) bool {
 	_, ok := c.change(0, bitReplied|spentBars, bitReplied|bitTold|bitLeft)
 	return ok

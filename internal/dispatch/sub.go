@@ -43,8 +43,8 @@ type Sub struct {
 func (s *Sub) Dispatch(c *Call) { s.dispatch(c, s.to.Receiver, nil, false) }
 
 // dispatch is Dispatch to a receiver of the subscription's node. from is the call whose
-// handler makes this one; nil for a sender's. With leaves, the sender of a notification needs nothing of the call once it is
-// accepted. If over is true, that has happened, and c may be another call.
+// handler makes this one; nil for a sender's. leaves says that the sender of a notification needs nothing of the call once the
+// notification is accepted. If over is true, the notification was accepted, the sender has left, and c may be another call by now.
 func (s *Sub) dispatch(c *Call, r Receiver, from *Call, leaves bool) (over bool) {
 	c.sub = s
 	size := c.size()

@@ -9,8 +9,8 @@ import (
 )
 
 // ages has the keys of a host. It is a heap with the least recently used key on top. Its order is
-// mended only when it is read, so a delivery stores a number in its cell, unless the
-// key was the last that was used, and touches nothing that
+// mended only when it is read. So a delivery stores a number in its cell, unless the key was the last
+// that was used. Beside the clock it touches nothing that
 // another key's delivery touches. The last use that the heap knows of a key is never too late. So
 // the top is the oldest key as soon as its last use in the heap is up to date.
 type ages struct {

@@ -83,12 +83,12 @@ type Call interface {
 	// have become another.
 	EndLast()
 	// IsAlone is called when the handler of a message has returned without an error. It reports whether the message is a
-	// notification whose sender has gone on, and no code but the handler has come to the call.
+	// notification whose sender has gone on, and no code but the handler has got hold of the call.
 	IsAlone() bool
 	// Past returns what stands in for a call that EndAlone ends.
 	Past() Past
-	// EndAlone is Reply without data and EndLast, for a call that was quiet. If it is not quiet any more, EndAlone does nothing
-	// and returns false.
+	// EndAlone is Reply without data and EndLast, for a call for which IsAlone has returned true. If that is not true any more,
+	// EndAlone does nothing and returns false.
 	EndAlone() bool
 }
 

@@ -79,7 +79,7 @@ func (c *Context) Fail(err error) {
 	c.guard(nil, func() { c.call.Reply(nil, err) })
 }
 
-// Handled says, on the turn, that the handler of a message has returned without an error. If Handled returns true, the message is a
+// Handled is called on the turn, when the handler of a message has returned without an error. If Handled returns true, the message is a
 // notification, and the end of the turn answers it.
 func (c *Context) Handled() bool {
 	c.done = c.call.IsAlone()

@@ -27,7 +27,7 @@ type (
 type Context struct {
 	gate      // the first field: see turn.OwnGate
 	stop bool // a stop hook has sent it; beside the gate, which leaves room
-	done bool // a notification whose handler has returned without an error, and which end answers
+	done bool // it is a notification whose handler has returned without an error: end answers it
 	call Call
 	cell *cell
 	past Past // when the gate is shut

@@ -1,4 +1,4 @@
-// The warning where the mailbox of a key is full
+// The warning when the mailbox of a key is full
 
 package host
 
@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// fullQuiet is how often the log says that mailboxes are full. A metric counts the refusals. The line names the key,
-// which no metric may do.
+// fullQuiet is the shortest time between two log lines of full mailboxes. A metric counts the refusals. The line names the
+// key, which no metric may do.
 const fullQuiet = time.Minute
 
 // full watches for keys that get more messages than they handle.

@@ -256,7 +256,7 @@ func (h *Host) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Doing names the first of the keys that are at a turn now, and what each is at; empty if none is.
+// Doing names some of the keys that are at a turn now, and says what each is at. It is empty if no key is at a turn.
 func (h *Host) Doing() string {
 	h.mu.RLock()
 	shards := slices.Collect(maps.Values(h.all))

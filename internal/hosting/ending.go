@@ -189,7 +189,7 @@ func End(life *dispatch.Lifetime) {
 	}
 }
 
-// Doing names the first of the keys that are at a turn now on a lifetime, and what each is at.
+// Doing names some of the keys of a lifetime that are at a turn now, and says what each is at. It is empty if no key is at a turn.
 func Doing(life *dispatch.Lifetime) string {
 	s, ok := life.Hosts().(*hosting)
 	if !ok {

@@ -33,7 +33,7 @@ type (
 	}
 	// pause asks for a call of again after a while, which is longer after more failures in a row.
 	pause struct{ failed int }
-	// poison tells that a change was given up, because the store never takes it.
+	// poison tells that a change was given up because the store never takes it.
 	poison struct {
 		kind, key string
 		err       error

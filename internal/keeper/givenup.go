@@ -3,11 +3,11 @@
 package keeper
 
 // givenUp knows how often the store has failed with each change, and the keys whose changes were given up. Only a change that is
-// surely not stored is given up: the fence has been moved since its last try, and a look has not found it. Without that end
-// one change would hold up its whole shard for as long as its key lives.
+// surely not stored is given up: the fence has been moved since its last try, and a look has not found it. If it were tried for
+// ever, it would hold up its whole shard for as long as its key lives.
 type givenUp struct {
 	tries map[*op]*tries
-	keys  map[[2]string]struct{} // by kind and key: the store has never taken a change of theirs since
+	keys  map[[2]string]struct{} // by kind and key: the store has taken no change of theirs since
 }
 
 // tries are those of one change, all of which have failed.
@@ -34,7 +34,7 @@ func (g *givenUp) failed(o *op, err error) {
 }
 
 // due reports whether a change that is not stored is to be given up: its tries have taken as long as reads wait for a store,
-// or a change of its key was given up before. An entity that keeps its state in memory tries again.
+// or a change of its key was given up before. A write-behind entity keeps its state in memory, and sends a further change.
 func (g *givenUp) due(o *op) bool {
 	t := g.tries[o]
 	if t == nil {

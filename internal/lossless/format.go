@@ -62,14 +62,14 @@ func (f *format) tag(of reflect.StructField) string {
 	return ""
 }
 
-// anyName is the name in a tag.
+// anyName returns the name in a tag.
 func anyName(tag string) string {
 	name, _, _ := strings.Cut(tag, ",")
 	return name
 }
 
-// JSONName is the name in a tag that encoding/json takes. If it has a rune that encoding/json does not take, such as €, there is
-// none: the field is called as in Go.
+// JSONName returns the name in a tag, if encoding/json takes it. A name with a rune that encoding/json does not take, such as €, counts
+// as none, and the field is called as in Go.
 func JSONName(tag string) string {
 	name := anyName(tag)
 	if strings.ContainsFunc(name, func(r rune) bool {

@@ -12,8 +12,8 @@ import (
 // anything over. So the store says in which order nodes leave, and each node knows all nodes
 // that have begun to leave before it. If no node takes shards any more, the nodes that leave hand
 // over to the last of them. The last node has shut nothing yet, and serves the requests of the other
-// nodes' stop hooks. When the others have gone, it ends all of its shards together. It looks at the shards' records before it
-// believes that the others have none, because it may have missed hints.
+// nodes' stop hooks. When the others have gone, it ends all of its shards together. Before it believes that the others have no
+// shards, it looks at the shards' records, because it may have missed hints.
 
 // lookFor is how long a node that leaves waits for a look at the others' records, or at the shards'.
 const lookFor = time.Second

@@ -52,9 +52,9 @@ func apart(f func()) (how string) {
 	return how
 }
 
-// Inside reports whether code of an application calls, on the goroutine that [Apart], [Ask] or a logger of [New] has made for it.
-// The library waits there for that code, so the code must not wait for the end of what has called it. Inside looks at
-// the stack: it costs those that ask, and not the calls.
+// Inside reports whether its caller is code of an application, on the goroutine that [Apart], [Ask] or a logger of [New] has made for
+// that code. The library waits for such code, so the code must not wait for the end of the part of the library that has called it.
+// Inside looks at the stack, so only a call of Inside costs something.
 func Inside() bool {
 	var frames [256]uintptr
 	n := runtime.Callers(2, frames[:]) // the last ones are those of the goroutine's beginning

@@ -20,8 +20,8 @@
 // changes of a deposed owner, and stores the others. The row of the shard counts revisions, so a
 // change with a lower revision is never stored later.
 //
-// PostgreSQL indexes names of about 2,600 bytes, or longer ones that it can compress. It refuses a change with a longer key
-// ([state.ErrTooLarge]). So changes with long keys do not go together with others.
+// PostgreSQL indexes a kind and a key of about 2,600 bytes together, or of more if it can compress them. A change with a longer key
+// is refused ([state.ErrTooLarge]), and with it its whole transaction. So changes with long keys do not go together with others.
 //
 // # Watches
 //

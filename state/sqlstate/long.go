@@ -13,11 +13,11 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// longNames is how many bytes a kind and a key may have together so that PostgreSQL surely takes them. It takes index entries of 2,704
-// bytes after it has tried to compress them.
+// longNames is how many bytes a kind and a key may have together so that PostgreSQL surely takes them. After it
+// has tried to compress an index entry, it takes up to 2,704 bytes.
 const longNames = 2500
 
-// isLong reports whether PostgreSQL may refuse a change for the length of a key, its own or one that it sends mail to.
+// isLong reports whether PostgreSQL may refuse a change because a key is too long: the change's own, or one that it sends mail to.
 func isLong(c state.Change) bool {
 	return slices.ContainsFunc(state.Entries(c), func(e state.Entry) bool { return len(e.Kind)+len(e.Key) > longNames })
 }
@@ -45,8 +45,8 @@ func (s *Store) store(cs []state.Change) []state.Result {
 	return results
 }
 
-// refusal is the error of a transaction that has stored nothing. If that is because the database does not take what is to be stored, it
-// is an error that says so.
+// refusal returns the error of a transaction that has stored nothing and failed with err. If the database has no room, or a key is too
+// long for it, the error says so.
 func refusal(err error) error {
 	switch {
 	case full(err):

@@ -1,4 +1,4 @@
-// Keys of the largest size that no store can make shorter
+// Keys of the largest size, which no store can compress
 
 package statetest
 
@@ -12,8 +12,8 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// longKeys: a key of the largest size is stored, or refused as too large. Callers choose keys, so it must not hold up others: a change
-// that is neither stored nor refused is tried again and again, together with theirs.
+// longKeys: a change of a key of the largest size is stored, or refused as too large. Callers choose keys, so such a change must not hold
+// up others: a change that is neither stored nor refused is tried again and again, together with theirs.
 func longKeys(t *testing.T, stores func(bool) state.Store) {
 	s := stores(false)
 	token := open(t, s, 7, state.Owner{}, none)

@@ -117,7 +117,7 @@ func (rs *replies) unserved(r *wire.Reply) {
 		return // it was sent before the refusal of another was heard, which said the same
 	}
 	news := route != nil && route.Doubted()
-	if route != nil { // else it was never sent
+	if route != nil { // without a route the notification was never sent
 		t.owners.Learn(r.Shard, r.Owner, true)
 	}
 	if route == t.owners.Get(r.Shard) {

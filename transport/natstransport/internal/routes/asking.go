@@ -165,8 +165,8 @@ func (a *asker[B]) Deaf() {
 // Recheck asks in the background, because an owner does not answer. The shard may have another
 // owner by now, and its announcement was lost. Or a false announcement has named an owner that does
 // not exist. Then the route is in doubt. The server does not always say that no node
-// listens: any client may listen to all subjects. Or a node has told of such an owner: until the owner's node answers
-// something, it counts as gone, and the next word of another node replaces the route, whatever its epoch.
+// listens: any client may listen to all subjects. Or the answer of a node has named such an owner. The owner's node counts as
+// gone until it answers something. Meanwhile the next word of another node replaces the route, whatever its epoch.
 func (a *asker[B]) Recheck(r *Route[B]) {
 	if a.state.Load() != living {
 		return

@@ -10,14 +10,14 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// How much is remembered of fixed lists: so many nodes, and so many shards of all their lists. A node's list takes few bytes in an
-// answer, whatever it names.
+// How much is remembered of fixed lists: so many nodes, and so many shards on all their lists together. A list takes few bytes in an
+// answer, however many shards it names.
 const (
 	mostNodes  = 4096
 	mostListed = 8 * wire.MaxShards
 )
 
-// hasRoom returns an error if the fixed list of a node is too much beside what is known.
+// hasRoom returns an error if there is no room for the fixed list of a node beside what is known.
 func (rs *Routes[B]) hasRoom(told *wire.Owners) error {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -25,13 +25,13 @@ func (rs *Routes[B]) hasRoom(told *wire.Owners) error {
 	if box, known := rs.boxes[told.Node]; known {
 		listed -= len(box.Known().serves)
 	} else if len(rs.boxes) >= mostNodes {
-		return outcome.Errorf(outcome.ErrBadEnvelope, "owners: a further node with a fixed list: %d are known already", len(rs.boxes))
+		return outcome.Errorf(outcome.ErrBadEnvelope, "owners: a further node with a fixed list: %d nodes are known, which is all that is allowed", len(rs.boxes))
 	}
 	for i, run := range told.Runs {
 		listed += int(run) * (i % 2)
 	}
 	if listed > mostListed {
-		return outcome.Errorf(outcome.ErrBadEnvelope, "owners: fixed lists of %d shards: at most %d allowed", listed, mostListed)
+		return outcome.Errorf(outcome.ErrBadEnvelope, "owners: %d shards on all fixed lists: at most %d allowed", listed, mostListed)
 	}
 	return nil
 }

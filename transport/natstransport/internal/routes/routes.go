@@ -36,7 +36,7 @@ type Box interface {
 // Node is what is known of a node.
 type Node struct {
 	Name string
-	Gone atomic.Bool // no node listens, or a call has waited in vain; an answer of the node says otherwise
+	Gone atomic.Bool // no node listens, or a call has waited in vain; an answer of the node makes it false
 
 	// Guarded by Routes.mu.
 	routes int      // that lead here
@@ -87,7 +87,7 @@ type Routes[B Box] struct {
 
 	mu     sync.Mutex
 	boxes  map[string]B // by node
-	listed int          // shards of their fixed lists
+	listed int          // shards on their fixed lists together
 }
 
 // New returns routes without any. node is this end's.
