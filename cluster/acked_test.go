@@ -10,8 +10,8 @@ import (
 	"github.com/clstr-go/clstr/internal/hosting"
 )
 
-// TestANotificationWithoutADeadline is tried for 30 s, if its client tries again what the key has no room for. The error says that it
-// never ran.
+// TestANotificationWithoutADeadline is tried for 30 s, if its client is set to try again when a key has no room. The error says that the
+// notification never ran.
 func TestANotificationWithoutADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})

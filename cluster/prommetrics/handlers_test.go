@@ -13,8 +13,8 @@ import (
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
-// TestHandlersAtTheirLimit: the gauges show what counts against MaxConcurrentHandlers, and what waits for that. A handler that
-// waits for another key is neither.
+// TestHandlersAtTheirLimit: the gauges show how many handlers count against MaxConcurrentHandlers, and how many wait for their turn. A
+// handler that waits for another key counts as neither.
 func TestHandlersAtTheirLimit(t *testing.T) {
 	type (
 		hold struct{ Key string }

@@ -71,7 +71,7 @@ func serveAll(t *testing.T, url string) (leave func()) {
 }
 
 // TestTransportOfAService: RegisterTransport takes what a service carries its calls with.
-// Over NATS that has more counts than in memory.
+// Over NATS a transport has more counts than in memory.
 func TestTransportOfAService(t *testing.T) {
 	handlers := []sample{{"handlers_running", "", 0}, {"handlers_waiting", "", 0}}
 	counted := []sample{{"dropped_messages_total", "", 0}, handlers[0], handlers[1], {"missed_notifications_total", "", 0}, {"refused_replies_total", "", 0}, {"undecodable_packets_total", "", 0}}

@@ -28,7 +28,7 @@ type (
 	Lodge struct{ For time.Duration }
 	Wake  struct{}
 
-	// Alarms is one of the lists of parcels that are to be woken.
+	// Alarms is one of the lists of parcels that are to be woken, and when.
 	Alarms struct{ At map[string]time.Time }
 	Set    struct {
 		Key string
@@ -50,7 +50,7 @@ func (p *Parcel) Lodge(c *actor.Context, m Lodge) (Parcel, error) {
 }
 
 // Wake may come early or twice, so it looks at the clock and the state. What it does is stored
-// before the alarm is cleared. Until that, Wake comes again.
+// before the alarm is cleared. Until then Wake comes again.
 func (p *Parcel) Wake(c *actor.Context, _ Wake) error {
 	if time.Now().Before(p.Until) {
 		return nil

@@ -27,8 +27,8 @@ func (m *counted) CallFinished(c *Call, started bool, kept any, err *outcome.Err
 	}
 }
 
-// TestANotificationThatIsAlone: its handler has ended, its sender has left, and nothing else has come to it. Then it ends in one
-// step. Whatever has come to it takes it the long way, and nothing of it stays counted either way.
+// TestANotificationThatIsAlone: its handler has ended, its sender has left, and no other code has got hold of it. Then it ends in one
+// step. Otherwise it ends step by step. Nothing of it stays counted either way.
 func TestANotificationThatIsAlone(t *testing.T) {
 	for what, c := range map[string]struct {
 		env       transport.Envelope
@@ -97,7 +97,7 @@ func TestANotificationThatIsAlone(t *testing.T) {
 			left := []int64{int64(sub.Pending()), sub.life.bytes.Load(), sub.counts.taken[0].Load(), sub.counts.taken[1].Load(), sub.counts.asking.Load()}
 			for i, n := range left {
 				if n != 0 {
-					t.Errorf("%s: of call, bytes, what was taken of both kinds, and what asks, left is %v: number %d", what, left, i)
+					t.Errorf("%s: left are %v calls, bytes, taken of one kind, taken of the other, asking: number %d is not 0", what, left, i)
 				}
 			}
 			if failed := c.handle != nil || c.meanwhile != nil; m.started != 1 || m.finished != 1 && !failed {

@@ -14,7 +14,7 @@ type spendable struct {
 	context.Context
 	ended, last int
 	replied     int
-	busy        bool // something has come to it
+	busy        bool // other code has got hold of it
 	alone       int  // ended by EndAlone
 }
 
@@ -92,8 +92,8 @@ func TestAContextAfterItsCall(t *testing.T) {
 	}
 }
 
-// TestTheEndOfANotification: a call that only its handler has is answered and ended in one step. If something comes to the call, or
-// code uses its context, the end takes the long way.
+// TestTheEndOfANotification: a call that only its handler has is answered and ended in one step. If other code gets hold of the call, or
+// uses its context, the call is answered and ended step by step.
 func TestTheEndOfANotification(t *testing.T) {
 	for what, want := range map[string]struct {
 		before, meanwhile           func(*Context, *spendable)

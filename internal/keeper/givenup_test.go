@@ -33,8 +33,8 @@ func (s *picky) Commit(c state.Change, done func(state.Rev, error)) {
 	done(0, errDown)
 }
 
-// TestOneChangeIsNeverTaken: its key's callers are told, and other keys of the shard go on. While the key goes on trying, it does
-// not hold them up again.
+// TestOneChangeIsNeverTaken: the callers of its key are told, and other keys of the shard go on. While the key goes on trying, it does
+// not hold up the others again.
 func TestOneChangeIsNeverTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -183,8 +183,8 @@ func TestLastToLeaveDies(t *testing.T) {
 	}
 }
 
-// TestLastToLeaveMissedAHint: it does not know that another still has a shard. It looks before it ends its own, and does so
-// all the same if the look is not answered. A look that was under way is too old.
+// TestLastToLeaveMissedAHint: the last node does not know that another still has a shard. It looks at the shards' records before it ends
+// its own shards. If the look is not answered, it ends them all the same. A look that was under way is too old.
 func TestLastToLeaveMissedAHint(t *testing.T) {
 	isLook := func(e Effect) bool { r, ok := e.(Snapshot); return ok && r.Prefix == record.ShardPrefix }
 	for _, answered := range []bool{true, false} {

@@ -22,7 +22,7 @@ func (h asksInside) Handle(context.Context, slog.Record) error {
 	return nil
 }
 
-// TestInside: code that the library calls apart is inside, and what that starts is not.
+// TestInside: code that the library calls apart is inside, and a goroutine that this code starts is not.
 func TestInside(t *testing.T) {
 	var got []bool
 	ask := func() { got = append(got, sparse.Inside()) }

@@ -157,8 +157,8 @@ func playMischief(t *testing.T, seed uint64, requests bool) {
 	}
 }
 
-// check compares what one sender was told with what has run. totals has the commands of all senders, by what they came to. With
-// requests, a message without an ID may have run twice.
+// check compares what one sender was told with what has run. totals has the commands of all senders, by what they came to. If requests
+// is true, requests may come twice, so a message without an ID may have run twice.
 func (l *ledger) check(t *testing.T, calls []sent, totals map[int]int, line string, requests bool) {
 	doubtful := requests
 	for _, c := range calls {

@@ -12,8 +12,8 @@ import (
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
-// mischief is a network that delivers what comes to one end late, in another order, and twice, from a seed. All but the seed is the
-// reader's.
+// mischief is a network that delivers the messages to one end late, in another order, and twice, as a seed decides. Only the reader's
+// goroutine uses its fields, once they are made.
 type mischief struct {
 	end   *natstransport.Transport
 	r     *rand.Rand
@@ -24,14 +24,14 @@ type mischief struct {
 	over           bool // everything comes as it should
 }
 
-// late is a message that is held until so many others have come, or milliseconds have gone by.
+// late is a message that is held. Each message that comes, and each millisecond, takes one from left. At 0 it is delivered.
 type late struct {
 	left int
 	msg  *nats.Msg
 	take func(*nats.Msg)
 }
 
-// meddle begins with the mischief. It ends with stop, which has all that is held delivered.
+// meddle begins the mischief. stop ends it, and has all messages delivered that are still held.
 func meddle(t *testing.T, end *natstransport.Transport, seed, stream uint64, twice func(*nats.Msg) bool) (stop func() *mischief) {
 	t.Helper()
 	m := &mischief{end: end, r: rand.New(rand.NewPCG(seed, stream)), twice: twice}

@@ -9,8 +9,8 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// TestFixedListsAreBounded: a node whose every answer names another node, or all shards, does not fill the memory. What is known
-// stays, and may change.
+// TestFixedListsAreBounded: a node whose every answer names another node, or all shards, does not fill the memory. The lists that are
+// known stay, and may change.
 func TestFixedListsAreBounded(t *testing.T) {
 	rs, _ := routes(t)
 	list := func(node string, runs ...uint32) error {
