@@ -15,23 +15,25 @@ import (
 const heedTime = 5 * time.Second
 
 // overrun is a call whose handler ran when its time was up. No goroutine can be ended from outside, so the
-// log names the entity, which handles nothing else meanwhile: its callers learn only that their deadlines have passed.
-type overrun struct {
-	node expiry.Node
-	c    *Call // not used again, because its time was up
-}
+// log names the entity, which handles nothing else meanwhile: its callers learn only that their deadlines have passed. The call is
+// not used again, because its time was up, and its place in the clock is free.
+type overrun Call
 
-// watchOverrun is called when a call's time is up, and its sender has been told.
+// watchOverrun is called when a call's time is up, and its sender has been told. When the handler has returned, the clock
+// holds the call no longer: very many handlers may heed short deadlines.
 func watchOverrun(c *Call) {
-	if c.runs() {
-		o := &overrun{c: c}
-		c.sub.d.clock.Add(&o.node, o, expiry.Plus(expiry.Now(), heedTime))
+	if !c.runs() {
+		return
+	}
+	(*timed)(c).clock().Add(&c.node, (*overrun)(c), expiry.Plus(expiry.Now(), heedTime))
+	if !c.runs() { // at the same moment
+		(*timed)(c).leave()
 	}
 }
 
 // Expire implements [expiry.Expirer].
 func (o *overrun) Expire() {
-	if c := o.c; c.runs() {
+	if c := (*Call)(o); c.runs() {
 		c.sub.life.log.Warn("a handler goes on after its time is up: its entity handles no other message until it returns",
 			sparse.Entity(c.env.Kind, c.env.Shard, c.Key()), slog.String("type", c.env.Type), slog.Duration("late", heedTime))
 	}

@@ -3,11 +3,13 @@ package dispatch
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/transport"
@@ -105,4 +107,38 @@ func TestHandlerThatGoesOn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNothingIsKeptOfHandlersThatHeed: very many calls may have short deadlines, and large messages.
+func TestNothingIsKeptOfHandlersThatHeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDispatcher(transport.Limits{}, slog.New(slog.DiscardHandler))
+		s, err := d.Subscribe(t.Context(), Subscriber{Receiver: d.ReceiverFunc(func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
+			<-ctx.Done()
+			return nil, nil
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var calls [50]weak.Pointer[Call]
+		for i := range calls {
+			c := NewCall(transport.Envelope{Shard: 3, Delivery: transport.AwaitReply}, &inbox{}, time.Second)
+			calls[i] = weak.Make(c)
+			s.Dispatch(c)
+		}
+		pass(2 * time.Second)
+		runtime.GC()
+		kept := 0
+		for _, c := range calls {
+			if c.Value() != nil {
+				kept++
+			}
+		}
+		if kept > len(calls)/2 { // the goroutines of the pool may have some yet
+			t.Errorf("%d of %d calls are kept when their handlers have returned", kept, len(calls))
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
