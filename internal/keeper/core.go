@@ -144,7 +144,11 @@ func (c *core) release() {
 		c.paces = 0
 	}
 	for _, o := range held {
-		c.send(o)
+		if c.given.due(o) { // the store has refused it by a fence that is this owner's still
+			c.giveUp(o)
+		} else {
+			c.send(o)
+		}
 	}
 	c.do(moved{})
 }
@@ -174,14 +178,10 @@ func (c *core) committed(o *op, try uint64, rev state.Rev, err error) {
 	case err == nil:
 		c.answer(o, rev, nil)
 	case errors.Is(err, state.ErrDeposed) && c.status != lost:
-		// By another owner, or by this one's own move. A further move tells.
-		if *o.token != c.token {
-			c.hold(o)
-		} else if c.given.failed(o, err); c.given.due(o) {
-			c.giveUp(o)
-			c.doubt(nil, nil)
-		} else {
-			c.hold(o)
+		// By another owner, or by this one's own move. A further move tells: see release.
+		c.hold(o)
+		if *o.token == c.token {
+			c.given.failed(o, err)
 			c.doubt(o, err)
 		}
 	case state.Refused(err):

@@ -113,3 +113,32 @@ func TestGivenUpIsForgotten(t *testing.T) {
 		}
 	}
 }
+
+// TestGivenUpIsNotDeposed: a change of a key that was given up before, which meets another owner's fence, is told that the shard has
+// another owner. Nothing is said against the key.
+func TestGivenUpIsNotDeposed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &picky{Store: memstate.New(), fails: "bad"}
+		lost := make(chan error, 1)
+		k := New(Options{Store: s, Log: slog.New(slog.NewTextHandler(&log, nil)), Lost: func(_ uint32, _ state.Owner, err error) { lost <- err }})
+		k.Open(7, state.Owner{})
+		if err := commit(k, 7, set("bad", 1)); !errors.Is(err, state.ErrRejected) {
+			t.Fatal(err)
+		}
+		log.Reset()
+		s.fails = ""
+		if _, err := s.Store.Open(t.Context(), 7, state.Owner{}, state.Token{}); err != nil { // another owner
+			t.Fatal(err)
+		}
+		if err := commit(k, 7, set("bad", 2)); !errors.Is(err, state.ErrDeposed) {
+			t.Errorf("the change ends with %v", err)
+		}
+		if err := <-lost; !errors.Is(err, state.ErrDeposed) {
+			t.Errorf("the node is told %v", err)
+		}
+		if said := log.String(); strings.Contains(said, "given up") {
+			t.Errorf("the log says %s", said)
+		}
+	})
+}
