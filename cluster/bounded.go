@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -19,9 +20,11 @@ const foreignGrace = time.Second
 // bounded gives a call without a deadline the default one. A request carries it
 // as its TTL, and the library's transports end the wait at that TTL without a timer in
 // the client. A notification outlives its sender, so only the wait for the ack
-// is bounded. A carrier that is a [dispatch.Prompt] bounds this wait itself, because nearly no notification waits.
-func bounded(ctx context.Context, c *caller, env *Envelope) (_ context.Context, cancel context.CancelFunc, byDefault bool) {
-	if env.Delivery == transport.AwaitNothing || env.Delivery == transport.AwaitAccept && c.prompt || dispatch.HasDeadline(ctx) {
+// is bounded. A carrier that is a [dispatch.Prompt] bounds this wait itself, because nearly no notification waits. inside says
+// whether ctx may be a turn's: such a call may have to wait for the store before.
+func bounded(ctx context.Context, c *caller, env *Envelope, inside bool) (_ context.Context, cancel context.CancelFunc, byDefault bool) {
+	prompt := env.Delivery == transport.AwaitAccept && c.prompt
+	if env.Delivery == transport.AwaitNothing || dispatch.HasDeadline(ctx) || prompt && (!inside || turn.Unstored(ctx) == nil) {
 		return ctx, nil, false
 	}
 	wait := DefaultRequestTimeout

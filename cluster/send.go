@@ -124,7 +124,7 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, opts 
 	if c.meter.calls != nil && m.delivery == transport.AwaitReply {
 		defer c.meter.observe(c.meter.begin(m.to.kind, m.typ))
 	}
-	ctx, cancel, byDefault := bounded(ctx, c, env)
+	ctx, cancel, byDefault := bounded(ctx, c, env, inside)
 	if cancel != nil {
 		defer cancel()
 	}
