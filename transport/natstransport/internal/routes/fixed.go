@@ -17,10 +17,26 @@ const (
 	mostListed = 8 * wire.MaxShards
 )
 
-// hasRoom returns an error if there is no room for the fixed list of a node beside what is known.
+// hasRoom returns an error if there is no room for the fixed list of a node beside what is known. Nodes that have gone make room:
+// with its last route, a node is forgotten only if nothing is on its way there.
 func (rs *Routes[B]) hasRoom(told *wire.Owners) error {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
+	err := rs.tooMuch(told)
+	if err == nil || rs.swept > rs.rounds { // one look for each question is enough, however many answers there are
+		return err
+	}
+	rs.swept = rs.rounds + 1
+	for _, b := range rs.boxes {
+		if n := b.Known(); n.Gone.Load() || !n.fixed {
+			rs.forget(b)
+		}
+	}
+	return rs.tooMuch(told)
+}
+
+// tooMuch is called with mu held.
+func (rs *Routes[B]) tooMuch(told *wire.Owners) error {
 	listed := rs.listed
 	if box, known := rs.boxes[told.Node]; known {
 		listed -= len(box.Known().serves)

@@ -55,3 +55,26 @@ func TestFixedListsAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNodesThatHaveGoneMakeRoom: a node is started anew for years, each time under load, so that something is still on its way to
+// each node when the next takes its shard.
+func TestNodesThatHaveGoneMakeRoom(t *testing.T) {
+	rs, _ := routes(t)
+	var before *way
+	for i := range mostNodes + 100 {
+		node := fmt.Sprint("node-", i)
+		if err := rs.Answer(wire.AppendOwners(nil, &wire.Owners{Node: node, Runs: []uint32{0, 1}})); err != nil {
+			t.Fatalf("start %d: %v", i, err)
+		}
+		now := rs.Get(0).To
+		if now.Name != node {
+			t.Fatalf("start %d: the route leads to %s", i, now.Name)
+		}
+		now.busy = true
+		now.Gone.Store(true) // a call has found nobody there
+		if before != nil {
+			before.busy = false
+		}
+		before = now
+	}
+}

@@ -88,6 +88,7 @@ type Routes[B Box] struct {
 	mu     sync.Mutex
 	boxes  map[string]B // by node
 	listed int          // shards on their fixed lists together
+	swept  uint64       // 1 + the rounds when nodes that have gone were last forgotten to make room
 }
 
 // New returns routes without any. node is this end's.
