@@ -21,7 +21,7 @@ const foreignGrace = time.Second
 // as its TTL, and the library's transports end the wait at that TTL without a timer in
 // the client. A notification outlives its sender, so only the wait for the ack
 // is bounded. A carrier that is a [dispatch.Prompt] bounds this wait itself, because nearly no notification waits. inside says
-// whether ctx may be a turn's: such a call may have to wait for the store before.
+// whether ctx may be a turn's. A call that a turn makes may have to wait for the store before it is sent.
 func bounded(ctx context.Context, c *caller, env *Envelope, inside bool) (_ context.Context, cancel context.CancelFunc, byDefault bool) {
 	prompt := env.Delivery == transport.AwaitAccept && c.prompt
 	if env.Delivery == transport.AwaitNothing || dispatch.HasDeadline(ctx) || prompt && (!inside || turn.Unstored(ctx) == nil) {

@@ -16,11 +16,11 @@ const heedTime = 5 * time.Second
 
 // overrun is a call whose handler ran when its time was up. No goroutine can be ended from outside, so the
 // log names the entity, which handles nothing else meanwhile: its callers learn only that their deadlines have passed. The call is
-// not used again, because its time was up, and its place in the clock is free.
+// not used again, because its time was up, and its entry in the clock is free.
 type overrun Call
 
-// watchOverrun is called when a call's time is up, and its sender has been told. When the handler has returned, the clock
-// holds the call no longer: very many handlers may heed short deadlines.
+// watchOverrun is called when a call's time is up, and its sender has been told. The clock holds the call only until the handler
+// has returned, because there may be very many calls with short deadlines whose handlers heed them.
 func watchOverrun(c *Call) {
 	if !c.runs() {
 		return

@@ -144,7 +144,7 @@ func (c *core) release() {
 		c.paces = 0
 	}
 	for _, o := range held {
-		if c.given.due(o) { // the store has refused it by a fence that is this owner's still
+		if c.given.due(o) { // the fence by which the store has refused it is still this owner's
 			c.giveUp(o)
 		} else {
 			c.send(o)

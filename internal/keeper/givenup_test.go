@@ -114,8 +114,8 @@ func TestGivenUpIsForgotten(t *testing.T) {
 	}
 }
 
-// TestGivenUpIsNotDeposed: a change of a key that was given up before, which meets another owner's fence, is told that the shard has
-// another owner. Nothing is said against the key.
+// TestGivenUpIsNotDeposed: a change of the key was given up before. A further change meets another owner's fence, and ends with the error
+// that the shard has another owner. The log does not say that the store never takes the key's changes.
 func TestGivenUpIsNotDeposed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

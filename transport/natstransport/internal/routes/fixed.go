@@ -17,8 +17,8 @@ const (
 	mostListed = 8 * wire.MaxShards
 )
 
-// hasRoom returns an error if there is no room for the fixed list of a node beside what is known. Nodes that have gone make room:
-// with its last route, a node is forgotten only if nothing is on its way there.
+// hasRoom returns an error if there is no room for the fixed list of a node beside what is known. Nodes that have gone make room. They
+// may still be known, because a node that loses its last route is not forgotten while something is on its way there.
 func (rs *Routes[B]) hasRoom(told *wire.Owners) error {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -35,7 +35,7 @@ func (rs *Routes[B]) hasRoom(told *wire.Owners) error {
 	return rs.tooMuch(told)
 }
 
-// tooMuch is called with mu held.
+// tooMuch returns an error if the list is too much beside what is known. It is called with mu held.
 func (rs *Routes[B]) tooMuch(told *wire.Owners) error {
 	listed := rs.listed
 	if box, known := rs.boxes[told.Node]; known {

@@ -56,8 +56,8 @@ func TestFixedListsAreBounded(t *testing.T) {
 	}
 }
 
-// TestNodesThatHaveGoneMakeRoom: a node is started anew for years, each time under load, so that something is still on its way to
-// each node when the next takes its shard.
+// TestNodesThatHaveGoneMakeRoom: a node is started anew under another name for years, each time under load. So something is still on
+// its way to each node when the next takes its shard.
 func TestNodesThatHaveGoneMakeRoom(t *testing.T) {
 	rs, _ := routes(t)
 	var before *way
