@@ -25,10 +25,13 @@ func fewer(seeds int) int {
 	return seeds
 }
 
+// asWritten is what may go wrong where all are as written.
+// All is as it should be 24 s after the last fault: a node is dead after 12.5 s at most, the shards that others have taken then stay
+// for a residency of 10 s, and their moves take a while.
 func asWritten() faults {
 	return faults{
 		nodes: 5, shards: 12, drift: 0.01, drop: 0.01, late: 0.015, zombies: 0.003,
-		nemesis: true, noise: 100 * time.Second, end: 160 * time.Second, converge: 20 * time.Second,
+		nemesis: true, noise: 100 * time.Second, end: 160 * time.Second, converge: 24 * time.Second,
 	}
 }
 
