@@ -10,7 +10,7 @@ type givenUp struct {
 	keys  map[[2]string]struct{} // by kind and key: the store has taken no change of theirs since
 }
 
-// tries are those of one change, all of which have failed.
+// tries are those of one change. All have failed.
 type tries struct {
 	n    int
 	last error

@@ -99,8 +99,8 @@ func (l *leaving) endsAsLast() bool {
 	return l.last
 }
 
-// seesShards reports whether the node knows who had which shard when it said that it leaves, or has waited long enough for a look at
-// that.
+// seesShards reports whether the node knows the owner of each shard at the moment when it said that it leaves, or has waited long
+// enough for a look at the records.
 func (l *leaving) seesShards() bool {
 	if l.shards.asOf >= l.members.all[l.self.Ref].Leaves {
 		return true

@@ -1,21 +1,15 @@
-// Open, Commit and Append: what is written
+// Open and Commit: what is written
 
 package sqlstate
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
-	sqlitedriver "modernc.org/sqlite"
 
 	"github.com/clstr-go/clstr/state"
 )
@@ -286,67 +280,4 @@ func (db *database) insert(ctx context.Context, tx *sql.Tx, entries []state.Entr
 		err = db.insertAll(ctx, tx, listTable, "", list)
 	}
 	return err
-}
-
-// full reports whether a database says that it takes no more.
-func full(err error) bool {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return strings.HasPrefix(e.Code, "53") && e.Code != "53300" // insufficient resources, but for connections
-	}
-	if e, ok := errors.AsType[*sqlitedriver.Error](err); ok {
-		return e.Code()&0xff == 13 // SQLITE_FULL
-	}
-	return false
-}
-
-// Append implements [state.Store].
-func (s *Store) Append(ctx context.Context, m state.Mail) (rev state.Rev, err error) {
-	if err := m.Check(); err != nil {
-		return 0, err
-	}
-	names, err := json.Marshal([][]byte{[]byte(m.Kind), []byte(m.Key), []byte(m.ID)})
-	if err != nil {
-		return 0, err
-	}
-	id := sha256.Sum256(names)
-	err = s.within(ctx, func(tx *sql.Tx) error {
-		rows, now, err := s.lockRows(ctx, tx, []uint32{m.Shard})
-		if err != nil {
-			return err
-		}
-		r := rows[m.Shard]
-		if m.ID != "" {
-			forgotten := now - sameMail.Microseconds()
-			if _, err := tx.ExecContext(ctx, s.rebind("DELETE FROM clstr_mail WHERE stored < ?"), forgotten); err != nil {
-				return err
-			}
-			switch err := tx.QueryRowContext(ctx, s.rebind("SELECT rev FROM clstr_mail WHERE shard = ? AND id = ?"), int64(m.Shard), id[:]).Scan(&rev); {
-			case err == nil:
-				return nil // the same
-			case !errors.Is(err, sql.ErrNoRows):
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, s.rebind("INSERT INTO clstr_mail (shard, id, rev, stored) VALUES (?, ?, ?, ?)"), int64(m.Shard), id[:], int64(r.rev+1), now); err != nil {
-				return err
-			}
-		}
-		r.rev++
-		r.moved = true
-		rev = r.rev
-		e := state.Entry{Place: state.Inbox, Shard: m.Shard, Kind: m.Kind, Key: m.Key, Rev: rev, Time: time.UnixMicro(now), Mail: &m}
-		if err := s.insert(ctx, tx, []state.Entry{e}); err != nil {
-			return err
-		}
-		if err := s.tell(ctx, tx, rows); err != nil {
-			return err
-		}
-		return s.saveRows(ctx, tx, rows)
-	})
-	if tooLong(err) {
-		err = refusal(err)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("mail for %s %.64q: %w", m.Kind, m.Key, err)
-	}
-	return rev, nil
 }

@@ -1,4 +1,4 @@
-// Names that are too long for PostgreSQL
+// What a database does not take: names that are too long for PostgreSQL, and more than there is room for
 
 package sqlstate
 
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	sqlitedriver "modernc.org/sqlite"
 
 	"github.com/clstr-go/clstr/state"
 )
@@ -60,4 +61,15 @@ func refusal(err error) error {
 func tooLong(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && strings.HasPrefix(e.Code, "54") // program limit exceeded
+}
+
+// full reports whether a database says that it takes no more.
+func full(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(e.Code, "53") && e.Code != "53300" // insufficient resources, but for connections
+	}
+	if e, ok := errors.AsType[*sqlitedriver.Error](err); ok {
+		return e.Code()&0xff == 13 // SQLITE_FULL
+	}
+	return false
 }
